@@ -76,7 +76,7 @@ def test_a_place_is_typed_as_a_tile_as_coordinates_or_as_a_country(visit):
         "45,8N\n9,2E": [[9.2, 45.8]],
         "45, 9; 46, 10": [[9, 45], [10, 46]],
         "45,9": [[9, 45]],
-        "４５．８ N –９．２": [[-9.2, 45.8]],
+        "\uff14\uff15\uff0e\uff18 N \u2013\uff19\uff0e\uff12": [[-9.2, 45.8]],
         "45º48'N 9˚12'E": [[9.2, 45.8]],
     }
     found = page.evaluate(

@@ -66,6 +66,7 @@ def lines(values: list[Any]) -> bytes:
     ("name", "content"),
     [
         ("items.ndjson", lines(ITEMS)),
+        ("items.json", json.dumps({"type": "FeatureCollection", "features": ITEMS}).encode("utf-16")),
         ("items.JSONL", b"\xef\xbb\xbf" + lines(ITEMS).replace(b"\n", b"\r\n\r\n")),
         ("items.geojsons", b"".join(b"\x1e" + lines([each]) for each in ITEMS)),
         ("items.ndjson.gz", gzip.compress(lines(ITEMS))),

@@ -313,3 +313,15 @@ def test_heights_in_the_list_of_positions_are_left_out(height, corners):
     text = re.sub("<EXT_POS_LIST>.*</EXT", f"<EXT_POS_LIST>{listed}</EXT", metadata([IMAGE]))
     product = safe.product_of(PRODUCT, from_texts(MTD_MSIL2A__xml=text), SOURCE)
     assert product.footprint["coordinates"] == [[[lon, lat] for lat, lon in [*ring, ring[0]]]]
+
+
+@pytest.mark.parametrize(
+    "listed",
+    ["51,4,51,5,50,5,50,4,51,4", "51, 4 51, 5 50, 5 50, 4 51, 4", "51 4 51 5 50 5 50 4 51.00000001 4"],
+)
+def test_a_list_of_positions_with_commas_or_closed_but_for_rounding_is_read(listed):
+    stated = "51 4 51 5 50 5 50 4 51 4"
+    texts = [metadata([IMAGE]).replace(stated, each) for each in (stated, listed)]
+    assert texts[0] != texts[1]
+    found = [safe.product_of(PRODUCT, from_texts(MTD_MSIL2A__xml=text), SOURCE).footprint for text in texts]
+    assert found[0] == found[1]

@@ -1,5 +1,6 @@
 """Reads local metadata files: inside their folder, bounded in size."""
 
+import json
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -66,7 +67,7 @@ def read_json_lines(file: Path) -> list[Any]:
     Raises:
         PermanentError: A line is not JSON, or as `read_content`.
     """
-    lines = _read_unpacked(file).removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    lines = _read_unpacked(file).split(b"\n")
     return [
         _decode(line, f"line {number}")
         for number, each in enumerate(lines, 1)
@@ -75,7 +76,16 @@ def read_json_lines(file: Path) -> list[Any]:
 
 
 def _read_unpacked(file: Path) -> bytes:
-    content = read_content(file)
+    """The content in UTF-8; JSON may be in UTF-16 and UTF-32 too, and may begin with a byte order mark."""
+    content = _unpack(read_content(file))
+    encoding = json.detect_encoding(content)
+    try:
+        return content if encoding == "utf-8" else content.decode(encoding).encode()
+    except UnicodeDecodeError:
+        raise PermanentError(f"it breaks off within its {encoding.upper()} text") from None
+
+
+def _unpack(content: bytes) -> bytes:
     if not content.startswith(b"\x1f\x8b"):
         return content
     unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)

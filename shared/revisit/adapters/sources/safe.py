@@ -4,6 +4,7 @@ Band paths come from the IMAGE_FILE entries of MTD_MSIL*.xml, never from manifes
 in many L2A products of 2018.
 """
 
+import math
 import re
 from collections.abc import Callable
 from datetime import datetime
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 _METADATA = re.compile(r"MTD_MSIL(1C|2[Aa])\.xml|S2[A-Z]_[A-Z]{4}_MTD_SAFL(1C|2A)_\S+\.xml")
+CLOSED_DEG = 1e-6
+"""Degrees between the first and the last position of a ring that counts as closed: 0.1 m, for rounding."""
 MAX_TILE_HEIGHT_DEG = 3.0
 """Degrees of latitude that the footprint of one tile spans at most: 1 degree, and a margin."""
 
@@ -197,9 +200,13 @@ def _footprint_and_bounds(
     root: "Element", tile: "Element | None", single_tile: bool
 ) -> tuple[dict[str, Any] | None, tuple[float, float, float, float]]:
     """Footprint and bounds of a package of one tile; else the bounds of the tile's square."""
-    positions = (xml.find_text(root, "EXT_POS_LIST") or "").split()
+    positions = re.split(r"[\s,]+", (xml.find_text(root, "EXT_POS_LIST") or "").strip())
     if single_tile and len(positions) >= 8:
-        return parse_footprint({"type": "Polygon", "coordinates": [_parse_ring(positions)]})
+        try:
+            return parse_footprint({"type": "Polygon", "coordinates": [_parse_ring(positions)]})
+        except PermanentError:
+            if tile is None:
+                raise
     if tile is None:
         raise PermanentError("the metadata states no footprint, and the metadata of the tile is missing")
     position = next((p for p in tile.iter("Geoposition") if p.get("resolution") == "10"), None)
@@ -225,14 +232,14 @@ def _parse_ring(positions: list[str]) -> list[list[float]]:
         raise PermanentError("EXT_POS_LIST is not a list of numbers") from None
     for step in (2, 3):
         ring = [[numbers[i + 1], numbers[i]] for i in range(0, len(numbers) - 1, step)]
-        closed = next((i for i in range(3, len(ring)) if ring[i] == ring[0]), None)
+        closed = next((i for i in range(3, len(ring)) if math.dist(ring[i], ring[0]) <= CLOSED_DEG), None)
         latitudes = [lat for _, lat in ring[:closed]]
         if (
             closed
             and all(abs(lon) <= 180 and abs(lat) <= 90 for lon, lat in ring[:closed])
             and max(latitudes) - min(latitudes) <= MAX_TILE_HEIGHT_DEG
         ):
-            return ring[: closed + 1]
+            return [*ring[:closed], ring[0]]
     raise PermanentError("EXT_POS_LIST is not a closed ring of latitudes and longitudes")
 
 
