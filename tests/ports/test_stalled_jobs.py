@@ -1,4 +1,4 @@
-"""Jobs whose message the bus lost: the sweep publishes their event again, on every backend."""
+"""Jobs and orders whose message the bus lost: the sweep publishes their event again, on every backend."""
 
 from datetime import timedelta
 
@@ -7,12 +7,15 @@ import pytest
 from backends import with_settings
 from products import FIELD, product
 from revisit.chain import outbox_sweep
-from revisit.chain.job_lifecycle import start_jobs
-from revisit.chain.outbox_sweep import MAX_REPUBLISHED, recheck_jobs
-from revisit.domain.events import JobExtracted, JobStarted
+from revisit.chain.delivery_ledger import create_deliveries
+from revisit.chain.job_lifecycle import finish, start_jobs
+from revisit.chain.outbox_sweep import MAX_REPUBLISHED, recheck_jobs, recheck_orders
+from revisit.domain.events import JobExtracted, JobFinished, JobStarted, OrderCreated
 from revisit.domain.job import FINISHED_STATES, STALL_AFTER, Cover, Job
+from revisit.domain.order import Order
 from revisit.domain.recipe import Recipe
-from samples import NOON
+from revisit.ports.topology import TRIGGER_TOPICS
+from samples import NOON, subscription
 
 STALL_S = 30
 
@@ -42,7 +45,7 @@ def lose(backend, queued):
     def lose():
         events = {envelope.id: envelope.event for envelope in queued()}
         if hasattr(backend.bus, "lease"):
-            backend.bus.ack_all(backend.bus.lease(("extract", "index", "deliver"), 1000))
+            backend.bus.ack_all(backend.bus.lease(tuple(TRIGGER_TOPICS), 1000))
         return list(events.values())
 
     return lose
@@ -110,3 +113,49 @@ def test_an_extracted_job_is_resumed_where_it_was(backend, clock, lose):
     )
     recheck_jobs(backend)
     assert lose() == [JobExtracted("job_1", "live", 2)]
+
+
+def test_a_finished_job_without_its_alert_is_published_again_until_it_has_one(backend, clock, lose):
+    watched = subscription(aoi=FIELD)
+    backend.commit(lambda commit: commit.put(watched), completes_event=False)
+    ended = {"state": "done", "cover": Cover(10, 5, 5), "finished": NOON}
+    jobs = [job("job_a", subscription=watched.id), job("job_b")]
+    start_jobs(backend, jobs, completes_event=False)
+    for one in jobs:
+        backend.commit(
+            lambda commit, one=one: finish(commit, one.with_changes(**ended)), completes_event=False
+        )
+    for counts in ([0, 0], [1, 0]):
+        lose()
+        recheck_jobs(backend)
+        assert [one.republished for one in backend.records.find(Job)] == counts
+        clock.advance(STALL_S)
+    assert JobFinished("job_a") in lose()
+    create_deliveries("job_a", backend)
+    clock.advance(100 * STALL_S)
+    recheck_jobs(backend)
+    assert [(one.recheck_at, one.republished) for one in backend.records.find(Job)] == [(None, 0), (None, 0)]
+
+
+def test_a_finished_job_whose_event_is_never_handled_is_checked_no_longer(backend, clock, lose):
+    stuck = job(state="done", subscription="sub_1", recheck=NOON, republished=MAX_REPUBLISHED)
+    backend.commit(lambda commit: commit.put(stuck), completes_event=False)
+    recheck_jobs(backend)
+    assert lose() == [] and backend.records.find(Job) == [stuck.with_changes(recheck=None)]
+
+
+def test_the_event_of_an_order_that_is_still_selecting_is_published_again(backend, clock, lose):
+    selecting = Order("order_1", FIELD, Recipe(indices=("NDVI",)), NOON, selecting=True, selections=2)
+    selected = Order("order_2", FIELD, Recipe(indices=("NDVI",)), NOON)
+    backend.commit(lambda commit: (commit.put(selecting), commit.put(selected)), completes_event=False)
+    recheck_orders(backend)
+    assert lose() == []
+    clock.advance(STALL_AFTER.total_seconds())
+    for _ in range(2):
+        recheck_orders(backend)
+    assert lose() == [OrderCreated("order_1", 2)]
+    for number in range(2, MAX_REPUBLISHED + 4):
+        clock.advance(STALL_S * 2**MAX_REPUBLISHED)
+        recheck_orders(backend)
+        assert lose() == [OrderCreated("order_1", 2)]
+        assert backend.get_record(Order, "order_1").republished == min(number, MAX_REPUBLISHED)

@@ -62,10 +62,14 @@ def create_deliveries(job: str, backend: Backend) -> list[Delivery]:
 
 
 def _create_deliveries(commit: Commit, job: Job, now: datetime) -> list[Delivery]:
+    stored = commit.get(Job, job.id)
     subscription = commit.get(Subscription, job.subscription)
     first = commit.get(Alert, alert_id(job.subscription, job.observed))
     id = alert_id(job.subscription, job.observed, job.again if first else 0)
-    if subscription is None or subscription.state != "active" or _is_alerted(commit, job, first):
+    is_alerted = _is_alerted(commit, job, first)
+    if stored and stored.recheck and (stored.state, stored.again) == (job.state, job.again):
+        commit.put(stored.with_changes(recheck=None, republished=0))
+    if subscription is None or subscription.state != "active" or is_alerted:
         return []
     number = subscription.alerts + 1
     deliveries = [

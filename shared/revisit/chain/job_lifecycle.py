@@ -73,7 +73,9 @@ def finish(commit: Commit, job: Job) -> None:
     orders = [order for order in (commit.get(Order, id) for id in was.orders) if order]
     if is_cancelled(was, orders):
         job = as_cancelled(was, job.finished)
-    commit.put(job.with_changes(orders=was.orders, previous=None, recheck=None, republished=0))
+    # Where an alert is due, the sweep checks that it was created.
+    recheck = commit.recheck if job.state == "done" and job.subscription else None
+    commit.put(job.with_changes(orders=was.orders, previous=None, recheck=recheck, republished=0))
     for order in orders:
         commit.put(order.close_jobs(1, job.finished, job.state == "failed", job.state == "skipped"))
     commit.emit(JobFinished(job.id, job.lane, job.again))
@@ -91,7 +93,7 @@ def is_cancelled(job: Job, orders: Iterable[Order | None]) -> bool:
 
 def as_cancelled(job: Job, finished: datetime | None) -> Job:
     """The job, skipped because its orders were cancelled."""
-    return job.with_changes(state="skipped", reason=CANCELLED_REASON, finished=finished)
+    return job.with_changes(state="skipped", reason=CANCELLED_REASON, finished=finished, recheck=None)
 
 
 def close_if_cancelled(backend: Backend, job: Job) -> bool:

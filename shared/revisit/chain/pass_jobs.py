@@ -173,9 +173,9 @@ def _update_jobs(
 def _recount(order: Order, was: Job, job: Job) -> Order:
     """The order of a job after its next run was started or ended."""
     ended = order.finished
-    if was.recheck_at is None:
+    if not was.is_open:
         order = order.reopen_job(was.state)
-    return order if job.recheck_at else order.close_jobs(1, ended or job.finished, skipped=1)
+    return order if job.is_open else order.close_jobs(1, ended or job.finished, skipped=1)
 
 
 def next_job(was: Job | None, news: News, subscription: Subscription, now: datetime) -> Job | None:
@@ -252,7 +252,7 @@ def restarted_job(job: Job, selection: PassSelection, news: News, subscription: 
         and selection.product.tile == job.product.tile
         and not _adds_area(selection, job, subscription)
     ):
-        if job.recheck_at is None or selection.products != job.products:
+        if not job.is_open or selection.products != job.products:
             return None
         alternates = tuple(one for one in selection.alternates if _key(one) not in used)
         return None if alternates == job.alternates else job.with_changes(alternates=alternates)

@@ -152,14 +152,22 @@ class Job:
     files: str = ""
     """Mark of a product's files whose change restarted the job last."""
     recheck: datetime | None = None
-    """When the sweep checks whether the job has advanced; None in a job of an earlier version."""
+    """When the sweep checks whether the job has advanced, or whether its end was reported; None where it was,
+    and in a job of an earlier version."""
     republished: int = 0
     """How often the sweep has published its event again since its state changed last."""
 
     @property
     def recheck_at(self) -> datetime | None:
-        """When the sweep checks the job; None once it has ended."""
-        return None if self.state in FINISHED_STATES else self.recheck or self.created + STALL_AFTER
+        """When the sweep checks the job; None once it has ended, and an alert was created where it is due."""
+        if self.state in FINISHED_STATES:
+            return self.recheck
+        return self.recheck or self.created + STALL_AFTER
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended."""
+        return self.state not in FINISHED_STATES
 
     @property
     def shown(self) -> "Job":

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from revisit.domain.job import ClearBase
+from revisit.domain.job import STALL_AFTER, ClearBase
 from revisit.domain.product import LevelChoice
 from revisit.domain.recipe import Recipe
 
@@ -75,6 +75,18 @@ class Order:
     """What `min_clear` is a percentage of; orders of earlier versions meant the seen part."""
     skipped_jobs: int | None = None
     """How many of its jobs were skipped; None in an order of an earlier version, which did not count them."""
+
+    recheck: datetime | None = None
+    """When the sweep checks whether its products were selected."""
+    republished: int = 0
+    """How often the sweep has published its event again."""
+
+    @property
+    def recheck_at(self) -> datetime | None:
+        """When the sweep checks the order; None where its products are selected."""
+        if not self.selecting or self.cancelled:
+            return None
+        return self.recheck or self.created + STALL_AFTER
 
     @property
     def state(self) -> State:

@@ -68,7 +68,7 @@ KINDS: dict[type[Any], tuple[str, ...]] = {
 """Each kind of record and its indexed fields, the only ones that `find` accepts."""
 
 SORTED_LISTS: dict[type[Any], tuple[tuple[tuple[str, ...], str], ...]] = {
-    Order: ((("owner",), "created"), (("owner", "subscription"), "created")),
+    Order: ((("owner",), "created"), (("owner", "subscription"), "created"), ((), "recheck_at")),
     Job: ((("orders",), "sensing_time"), (("subscription",), "sensing_time"), (("state",), "recheck_at")),
     Alert: ((("subscription",), "number"),),
     Delivery: (

@@ -144,7 +144,13 @@ def _request_selection(commit: Commit, new: Order) -> Order:
     if stored is not None and (stored.is_active or stored.cancelled):
         return stored
     order = stored or new
-    order = order.with_changes(selecting=True, selections=order.selections + 1, reply=new.reply)
+    order = order.with_changes(
+        selecting=True,
+        selections=order.selections + 1,
+        reply=new.reply,
+        recheck=commit.recheck,
+        republished=0,
+    )
     usage = reserve_running_order(commit, order, new.created)
     if usage:
         commit.put(usage)

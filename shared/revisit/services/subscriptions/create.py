@@ -183,7 +183,7 @@ def _write_subscription(
     if created != existing:
         commit.put(created)
     if order is not None:
-        commit.put(order.with_changes(selecting=True, selections=1))
+        commit.put(order.with_changes(selecting=True, selections=1, recheck=commit.recheck))
         commit.emit(OrderCreated(order.id, 1))
     return created
 
