@@ -3,13 +3,17 @@
 Tests stay apart by their projects (`new_project`); `emulators.shared` runs one set for all of them.
 """
 
+import json
 import os
 import shutil
 import socket
 import subprocess
 import time
+import urllib.error
+import urllib.request
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,9 +61,12 @@ class Emulator:
     """The environment variable under which clients find it."""
     host_format: str = "127.0.0.1:{port}"
     """The value of the variable."""
+    first_request: Callable[[int], None] | None = None
+    """Makes a request that warms it up: a cold one may take longer than a client waits for its answer."""
     log: Path | None = None
     port: int = field(default_factory=free_port)
     process: "subprocess.Popen[bytes] | None" = None
+    is_warm: bool = False
 
     @property
     def host(self) -> str:
@@ -80,6 +87,7 @@ class Emulator:
                 stdout=output,
                 stderr=output,
             )
+        self.is_warm = False
 
     def wait(self) -> "Emulator":
         """Wait until it listens."""
@@ -92,6 +100,9 @@ class Emulator:
                 f"{self.variable}: the emulator does not listen after {PATIENCE_S} s"
             )
             time.sleep(0.1)
+        if self.first_request and not self.is_warm:
+            self.first_request(self.port)
+        self.is_warm = True
         return self
 
     def stop(self) -> None:
@@ -164,4 +175,17 @@ def pubsub() -> Emulator:
     return Emulator(
         lambda port: [java, "-Xmx512m", "-jar", jar, "--host=127.0.0.1", f"--port={port}"],
         "PUBSUB_EMULATOR_HOST",
+        first_request=_publish_once,
     )
+
+
+def _publish_once(port: int) -> None:
+    topic = f"http://127.0.0.1:{port}/v1/projects/{new_project()}/topics/warm-up"
+    for url, method, body in (
+        (topic, "PUT", {}),
+        (f"{topic}:publish", "POST", {"messages": [{"data": "IQ=="}]}),
+    ):
+        content = json.dumps(body).encode()
+        request = urllib.request.Request(url, content, {"Content-Type": "application/json"}, method=method)
+        with suppress(urllib.error.HTTPError), urllib.request.urlopen(request, timeout=PATIENCE_S):
+            pass
