@@ -95,12 +95,12 @@ def test_an_order_shows_its_estimate_before_and_its_usage_afterwards(visit, expe
     later = [one for one in expected["dates"] if one["date"] >= "2023-12-01"]
     wait_until(
         page,
-        f"() => document.querySelector('.sticky h2')?.textContent.startsWith('{len(later)} acquisition')",
+        f"() => document.querySelector('.sticky h2')?.textContent.startsWith('{len(later)} pass')",
     )
     page.reload()
     wait_until(
         page,
-        f"() => document.querySelector('.sticky h2')?.textContent.startsWith('{len(later)} acquisition')",
+        f"() => document.querySelector('.sticky h2')?.textContent.startsWith('{len(later)} pass')",
     )
     page.locator("input[name=indices][value=NDVI]").uncheck()
     wait_until(page, "() => document.querySelector('button[data-key=order]').disabled")
@@ -208,7 +208,7 @@ def test_no_controls_are_shown_before_the_first_result(visit, order):
 
     def open_still(route) -> None:
         answer = route.fetch()
-        route.fulfill(response=answer, json=answer.json() | {"jobs": []})
+        route.fulfill(response=answer, json=answer.json() | {"jobs": [], "state": "running"})
 
     session.page.route(f"**/orders/{order}", open_still)
     page = session.open(f"order/{order}")
@@ -455,7 +455,7 @@ def test_search_order_and_result_work_by_keyboard_alone(visit):
     reach("input[name=start]")
     page.get_by_label("From", exact=True).fill("2023-12-20")
     wait_until(
-        page, "() => /^[1-3] acquisition/.test(document.querySelector('.sticky h2')?.textContent ?? '')"
+        page, "() => /^[1-3] pass/.test(document.querySelector('.sticky h2')?.textContent ?? '')"
     )
     reach("button[data-key=order]")
     page.keyboard.press("Enter")
@@ -498,7 +498,7 @@ def test_a_single_product_from_a_search_can_be_ordered(visit, expected):
     line = page.locator(".found > li", has_text="26 Dec 2023")
     line.locator("button").first.click()
     line.get_by_role("link", name="Process this product").click()
-    page.locator(".sticky h2", has_text="1 acquisition").wait_for()
+    page.locator(".sticky h2", has_text="1 pass").wait_for()
     assert page.locator("input[name=start]").count() == 0
     id = page.locator("#view .card code").first.inner_text()
     assert id.startswith("S2") and "20231226" in id
@@ -508,7 +508,7 @@ def test_a_single_product_from_a_search_can_be_ordered(visit, expected):
     assert [(row[0], float(row[3])) for row in rows] == [("26 Dec 2023", pytest.approx(mean, abs=5.1e-4))]
     # The next order uses conditions again.
     session.open("order")
-    page.locator(".sticky h2", has_text=f"{len(expected['dates'])} acquisitions").wait_for()
+    page.locator(".sticky h2", has_text=f"{len(expected['dates'])} passes").wait_for()
     assert session.errors == []
 
 
@@ -517,14 +517,14 @@ def test_a_search_is_ordered_with_its_conditions(visit, expected):
     page = open_with_site_field(session, "#search", "Search")
     page.goto(f"{session.url}/#search?from=2023-12-01&cloud=50")
     page.get_by_role("link", name="Process these").click()
-    page.locator(".sticky h2", has_text="1 acquisition").wait_for()  # the clear day of December
+    page.locator(".sticky h2", has_text="1 pass").wait_for()  # the clear day of December
     values = [page.locator(f"input[name={name}]").input_value() for name in ("start", "end", "max_cloud")]
     assert values == ["2023-12-01", "", "50"]
     page.locator("input[name=max_cloud]").fill("")
     later = sum(one["date"] >= "2023-12-01" for one in expected["dates"])
-    page.locator(".sticky h2", has_text=f"{later} acquisitions").wait_for()
+    page.locator(".sticky h2", has_text=f"{later} passes").wait_for()
     page.reload()
-    page.locator(".sticky h2", has_text=f"{later} acquisitions").wait_for()
+    page.locator(".sticky h2", has_text=f"{later} passes").wait_for()
     assert session.errors == []
 
 

@@ -9,6 +9,7 @@ STEPS = [
     "leased",
     "has_dedupe_key",
     # create_deliveries
+    "get Job",
     "get Subscription",
     "get Alert",
     "put Subscription",
