@@ -43,7 +43,9 @@ async function newestBands(level, products, signal) {
     limit: 1,
     sortby: [{ field: "properties.datetime", direction: "desc" }],
     fields: { include: ["assets"] },
-    ...(products.length ? { ids: products.slice(0, 1) } : { collections: [COLLECTIONS[level] ?? COLLECTIONS.L2A], ...place }),
+    ...(products.length
+      ? { ids: products.slice(0, 1) }
+      : { collections: [COLLECTIONS[level] ?? COLLECTIONS.L2A], ...place }),
   };
   const { features } = await post("stac/search", body, { signal });
   const assets = Object.values(features[0]?.assets ?? {});
