@@ -115,6 +115,9 @@ def test_a_grid_code_that_contradicts_the_name_is_ignored():
         ({"eo:cloud_cover": 0, "sentinel:valid_cloud_cover": False}, "cloud_cover", None),
         ({"eo:cloud_cover": 0}, "cloud_cover", 0.0),
         ({"processing:level": "L1C"}, "level", "L1C"),
+        ({"processing:version": "05.10"}, "baseline", "0510"),
+        ({"processing:version": "1.10"}, "baseline", None),
+        ({"processing:version": 1.1}, "baseline", None),
         *(
             ({"s2:processing_baseline": stated}, "baseline", right)
             for stated, right in (

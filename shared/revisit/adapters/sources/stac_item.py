@@ -165,9 +165,12 @@ def _baseline(properties: dict[str, Any], name: ProductName | None) -> str | Non
     """Four digits. A number has lost its last zero: 5.1 is 05.10, and 5 is 05.00."""
     for key in ("s2:processing_baseline", "sentinel:processing_baseline", "processing:version"):
         value = properties.get(key)
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 100:
+        # processing:version may be that of another program: "1.10" there is no baseline.
+        is_own = key != "processing:version"
+        if is_own and isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 100:
             value = f"{value:.2f}"
-        found = re.fullmatch(r"[NnVv]?(\d{1,2})\.?(\d{2})", str(value))
+        digits = r"\d{1,2}" if is_own else r"\d{2}"
+        found = re.fullmatch(rf"[NnVv]?({digits})\.?(\d{{2}})", str(value))
         if found:
             return f"{int(found[1]):02d}{found[2]}"
     return name.baseline if name else None
